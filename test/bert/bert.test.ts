@@ -10,7 +10,7 @@ import { BERT } from "../../src/bert.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { convertModel } from "../../src/pretrained/convert.js";
-import { backends } from "../generate/models.js";
+import { testedBackends } from "../generate/models.js";
 import { BERT_EXPECTED, BERT_VALUES, bertFolder } from "../helpers/bert-fixtures.js";
 import { assertClose } from "../helpers/compare.js";
 
@@ -28,7 +28,7 @@ function assertResults(got: readonly object[], want: readonly object[]): void {
   assertClose("scores", scores(got), scores(want), CLOSE);
 }
 
-for (const { name } of await backends()) {
+for (const { name } of await testedBackends()) {
   const backend = name as BackendChoice;
   describe(`BERT on ${backend}`, () => {
     it("fills masks", async () => {

@@ -8,7 +8,7 @@ import { after, describe, it } from "node:test";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { BERT } from "../../src/bert.js";
 import { packageFile } from "../../src/util/package-root.js";
-import { backends } from "../generate/models.js";
+import { testedBackends } from "../generate/models.js";
 
 const FIXTURES = packageFile("test/fixtures");
 const web = createServer((request, response) => {
@@ -22,7 +22,7 @@ await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
 after(() => web.close());
 const origin = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   const { name } = backend;
   describe(`BERT.fetch on ${name}`, () => {
     it("has everything that BERT.load has: tokenizer, heads, sentence-transformers' pooling", async () => {

@@ -11,7 +11,7 @@ import { convertModel } from "../../src/pretrained/convert.js";
 import { ByteLevelEncoder } from "../../src/tokenizer/byte-level-encoder.js";
 import { loadTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
-import { backends } from "../generate/models.js";
+import { testedBackends } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 
 const FOLDER = packageFile("test/fixtures/roberta");
@@ -59,7 +59,7 @@ function assertResults(got: readonly object[], want: readonly object[]): void {
   assertClose("scores", scores(got), scores(want), CLOSE);
 }
 
-for (const { name } of await backends()) {
+for (const { name } of await testedBackends()) {
   const backend = name as BackendChoice;
   describe(`RoBERTa on ${backend}`, () => {
     it("fills masks", async () => {

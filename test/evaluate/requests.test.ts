@@ -7,7 +7,14 @@ import { runGenerations } from "../../src/generate/generate-until.js";
 import { runLogLikelihoods } from "../../src/generate/log-likelihood.js";
 import { Scheduler } from "../../src/generate/scheduler.js";
 import { fullForward, logSoftmax } from "../generate/full-forward.js";
-import { backends, byteTokenizer, END_OF_TEXT_ID, ODD, recitingTensors, seededWeights } from "../generate/models.js";
+import {
+  byteTokenizer,
+  END_OF_TEXT_ID,
+  ODD,
+  recitingTensors,
+  seededWeights,
+  testedBackends,
+} from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 
@@ -27,7 +34,7 @@ async function allLogprobs(ids: readonly number[]): Promise<number[][]> {
   return ids.map((_, t) => logSoftmax(logits.subarray(t * V, (t + 1) * V)));
 }
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`log-likelihoods on ${backend.name}`, () => {
     // Families with a common beginning, a lone one, one that outgrows the context, and the same one twice.
     const stem = randomIds(8, 1);

@@ -6,7 +6,7 @@ import { GPT2 } from "../../src/gpt2.js";
 import { assertClose } from "../helpers/compare.js";
 import { PEFT_BASE, PEFT_FIXTURES } from "../helpers/peft-fixtures.js";
 import { seededTensors, seededTokens } from "../helpers/seeded-weights.js";
-import { backends, byteModel, ODD } from "./models.js";
+import { backends, byteModel, ODD, testedBackends } from "./models.js";
 
 /** Single precision through two layers, with the sum over the width that makes a logit. */
 const LOGITS = { relative: 1e-5 };
@@ -26,7 +26,7 @@ function logitsOf(hidden: ArrayLike<number>): number[] {
 /** Of many lengths: more than one run takes. */
 const TEXTS = Array.from({ length: 60 }, (_, i) => Array.from(seededTokens(ODD, 7, i, 1 + (i % ODD.nCtx))));
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`embeddings on ${backend.description}`, () => {
     it("of the last token are the states behind its logits, whatever is computed beside the text", async () => {
       await using model = byteModel(backend);

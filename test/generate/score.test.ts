@@ -5,7 +5,7 @@ import { scoringWindows } from "../../src/generate/score.js";
 import { assertClose } from "../helpers/compare.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
-import { backends, byteModel, byteTokenizer, END_OF_TEXT_ID, fastestBackend, ODD } from "./models.js";
+import { byteModel, byteTokenizer, END_OF_TEXT_ID, fastestBackend, ODD, testedBackends } from "./models.js";
 
 const { nCtx, vocabSize: V } = ODD;
 const TOLERANCE = { relative: 2e-6 };
@@ -17,7 +17,7 @@ async function plainLogprobs(ids: readonly number[]): Promise<number[]> {
   return ids.slice(1).map((id, t) => logSoftmax(logits.subarray(t * V, (t + 1) * V))[id]!);
 }
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`scoring on ${backend.name}`, () => {
     it("gives the log-probability of every token, the first after <|endoftext|>", async () => {
       const model = byteModel(backend);

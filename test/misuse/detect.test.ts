@@ -23,7 +23,7 @@ import { type ScoreName, scoresOf } from "../../src/misuse/detect/scores.js";
 import type { TokenStatistics } from "../../src/misuse/detect/token-statistics.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { RandomStream } from "../../src/util/random.js";
-import { backends, byteModel, byteTokenizer, ODD } from "../generate/models.js";
+import { backends, byteModel, byteTokenizer, ODD, testedBackends } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { LIKE_OTHERS } from "../helpers/tested-isas.js";
@@ -42,7 +42,7 @@ const fixture = JSON.parse(readFileSync(packageFile("test/fixtures/detect/scores
 const folder = await mkdtemp(join(tmpdir(), "gpt2-detect-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`detection on ${backend.name}`, () => {
     const modelOf = ({ config, seed }: Fixture["performer"]) => byteModel(backend, gpt2Config(config), seed);
 

@@ -8,7 +8,7 @@ import { loadWeights } from "../../src/pretrained/weights.js";
 import { type LoraSettings, loraSettings } from "../../src/train/lora-settings.js";
 import { ModelTrainer } from "../../src/train/model-trainer.js";
 import { trainSettings } from "../../src/train/settings.js";
-import { backends } from "../generate/models.js";
+import { testedBackends } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { PEFT_BASE, PEFT_BATCH, PEFT_FIXTURES, readTensors } from "../helpers/peft-fixtures.js";
 import { LIKE_OTHERS } from "../helpers/tested-isas.js";
@@ -26,7 +26,7 @@ const CASES: Readonly<Record<string, LoraSettings>> = {
  */
 const WEIGHT = 1e-4;
 
-const tested = await backends();
+const tested = await testedBackends();
 
 describe("five steps of AdamW", () => {
   for (const backend of tested) {
